@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 
 from running import STARTER, free_port, studio_settings
 
+from webbduck_gradio import collector
 from webbduck_gradio.settings import HOME, Settings
 
 if TYPE_CHECKING:
@@ -47,6 +49,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that take long come first, so that no process has one left when the others have ended."""
     ranks = {folder: rank for rank, folder in enumerate(LONGEST_FIRST)}
     items.sort(key=lambda item: ranks.get(item.path.parent.name, len(ranks)))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """The modules and tests that collecting makes stay to the end: the garbage collector, which is called
+    whenever a model is loaded, need not go through half a million objects of theirs each time."""
+    with collector.paused():
+        collected = yield
+    gc.collect()
+    gc.freeze()
+    return collected
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,7 @@ FLOORS = (
     ("models",),
     ("storage",),
     ("request", "settings"),
-    ("errors", "logging_setup", "__init__"),
+    ("collector", "errors", "logging_setup", "__init__"),
 )
 """From the top. An import goes to a floor below, or stays within its own package."""
 FLOOR_OF = {name: number for number, names in enumerate(FLOORS) for name in names}

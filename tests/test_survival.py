@@ -14,23 +14,26 @@ from pathlib import Path
 import pytest
 from gradio_client import Client
 from PIL import Image
-from running import APP, PAINTED_APP, PATIENCE, free_port, wait_until
+from running import APP, PAINTED_APP, PATIENCE, STARTER, free_port, wait_until
 
 from webbduck_gradio.settings import HOME, Settings
 
-BOTH_CORES = pytest.mark.parametrize(
-    "program", [PAINTED_APP, pytest.param(APP, marks=pytest.mark.slow)], ids=["painter", "true-core"]
-)
+BOTH_CORES = pytest.mark.parametrize("program", [PAINTED_APP, APP], ids=["painter", "true-core"])
 
 
 @contextmanager
 def process(
-    settings: Settings, port: int, *before: str, more: tuple[str, ...] = (), program: Path = APP
+    settings: Settings,
+    port: int,
+    *before: str,
+    more: tuple[str, ...] = (),
+    program: Path = APP,
+    preload: bool = False,
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """`python app.py` on these folders, or another program with its flags; it answers when this returns.
-    Nothing is loaded before the first job."""
+    """`python app.py` on these folders, or another program with its flags; it answers when this returns."""
     log = settings.outputs.parent / f"log-{time.time_ns()}"
-    command = [sys.executable, *before, str(program), "--port", str(port), "--no-preload"]
+    command = [sys.executable, *before, str(program), "--port", str(port)]
+    command += [] if preload else ["--no-preload"]
     folders = {"output": settings.outputs, "checkpoints": settings.checkpoints, "loras": settings.loras}
     for flag, folder in [*folders.items(), ("inputs", settings.inputs)]:
         command += [f"--{flag}", str(folder)]
@@ -51,7 +54,8 @@ def finished(client: Client) -> list[dict]:
     return client.predict(api_name="/queue")["recent"]
 
 
-# What a kill leaves is the queue's and the gallery's to find; the core keeps nothing on the disk.
+# The quick form is test_going_on.py's.
+@pytest.mark.slow
 @BOTH_CORES
 def test_kill_nine_with_five_queued(settings: Settings, program: Path) -> None:
     port = free_port()
@@ -91,7 +95,8 @@ def test_kill_nine_with_five_queued(settings: Settings, program: Path) -> None:
             image.load()
 
 
-# That the true core lets itself be interrupted is test_stop.py's.
+# The quick form is test_stop.py's.
+@pytest.mark.slow
 @BOTH_CORES
 def test_a_stop_is_quick_and_keeps_the_queue(settings: Settings, program: Path) -> None:
     port = free_port()
@@ -115,8 +120,11 @@ def test_a_stop_is_quick_and_keeps_the_queue(settings: Settings, program: Path) 
     assert states == ["interrupted", "queued"]
 
 
-def test_no_attempt_to_reach_the_network(settings: Settings, tmp_path: Path) -> None:
-    """From the start to a finished picture, nothing but loopback is asked for."""
+def test_the_default_checkpoint_is_loaded_without_a_job_and_without_any_network(
+    settings: Settings, tmp_path: Path
+) -> None:
+    """From the start to a finished picture, nothing but loopback is asked for, and no library tells
+    anything."""
     report = tmp_path / "asked"
     guard = tmp_path / "guard" / "sitecustomize.py"
     guard.parent.mkdir()
@@ -124,13 +132,20 @@ def test_no_attempt_to_reach_the_network(settings: Settings, tmp_path: Path) -> 
     port = free_port()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(guard.parent))
-        with process(settings, port):
+        with process(settings, port, preload=True):
             assert (guard.parent / "loaded").exists(), "the guard stood"
-            client = Client(f"http://127.0.0.1:{port}", verbose=False)
-            images, _ = client.predict("a duck", steps=2, api_name="/generate")
+            # While torch is imported the studio answers slowly.
+            patient = {"timeout": PATIENCE}
+            client = Client(f"http://127.0.0.1:{port}", verbose=False, httpx_kwargs=patient)
+            wait_until(lambda: client.predict(api_name="/health")["loaded"] == STARTER)
+            assert sum(client.predict(api_name="/health")["queue"].values()) == 0
+            images, _ = client.predict("a duck", steps=2, width=64, height=64, api_name="/generate")
             client.close()
     assert len(images) == 1
     assert not report.exists(), report.read_text()
+    (log,) = settings.outputs.parent.glob("log-*")
+    told = [line for line in log.read_text().splitlines() if " INFO webbduck_gradio." not in line]
+    assert told == [f"WebbDuck is at http://127.0.0.1:{port}"]
 
 
 GUARD = """
@@ -154,7 +169,7 @@ socket.socket.connect, socket.getaddrinfo = guarded_connect, guarded_resolve
 """
 
 
-PRELOADING = """
+WITHOUT_PRELOADING = """
 import os, sys, threading
 from pathlib import Path
 import httpx
@@ -163,9 +178,7 @@ from webbduck_gradio.web import server
 
 server.WARM_UP_SECONDS = 0
 checkpoints, outputs, loras, inputs = map(Path, sys.argv[1:5])
-settings = Settings(
-    checkpoints, loras, outputs, inputs, port=int(sys.argv[5]), device="cpu", preload=sys.argv[6] == "yes"
-)
+settings = Settings(checkpoints, loras, outputs, inputs, port=int(sys.argv[5]), device="cpu", preload=False)
 studio = server.StudioServer(settings)
 studio.start()
 status = httpx.get(studio.url, timeout=300).status_code
@@ -179,23 +192,16 @@ os._exit(0)
 """
 
 
-@pytest.mark.parametrize(
-    ("preload", "told"),
-    [("yes", "200 cpu webbduck-starter 0 torch diffusers"), ("no", "200 starting None 0")],
-)
-def test_the_default_checkpoint_is_loaded_without_a_job_unless_asked_otherwise(
-    settings: Settings, preload: str, told: str
-) -> None:
-    """Until then the studio serves without torch."""
+def test_asked_not_to_load_it_the_studio_serves_without_torch(settings: Settings) -> None:
     folders = [settings.checkpoints, settings.outputs, settings.loras, settings.inputs]
     finished = subprocess.run(
-        [sys.executable, "-c", PRELOADING, *map(str, folders), str(free_port()), preload],
+        [sys.executable, "-c", WITHOUT_PRELOADING, *map(str, folders), str(free_port())],
         capture_output=True,
         text=True,
         cwd=HOME,
         timeout=PATIENCE,
     )
-    assert finished.stdout.strip() == told, finished.stderr
+    assert finished.stdout.strip() == "200 starting None 0", finished.stderr
 
 
 def test_a_second_studio_on_the_same_folder_is_refused(settings: Settings) -> None:

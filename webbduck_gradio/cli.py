@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 from urllib.parse import urlsplit
 
-from . import __version__, logging_setup
+from . import __version__, collector, logging_setup
 from .core.memory_policies import POLICIES
 from .errors import SettingsError
 from .settings import LOOPBACK, MEMORY, PRECISION, Settings, number_from
@@ -299,7 +299,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _stop)
     try:
         settings = settings_from(given, os.environ)
-        with bypassing_proxies(settings.host):  # Gradio reads the proxy settings on import
+        # Gradio reads the proxy settings on import.
+        with bypassing_proxies(settings.host), collector.paused():
             from .web.server import StudioServer
         server = StudioServer(settings)
         logging_setup.to_file(settings.logs)

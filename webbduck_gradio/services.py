@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict
 
 import psutil
 
-from . import __version__
+from . import __version__, collector
 from .core.device_state import DeviceState
 from .core.memory_policies import POLICIES
 from .core.pickles.conversions import Conversions
@@ -259,7 +259,8 @@ class Services:
 
 def _make_generator(context: JobContext) -> ImageGenerator:
     # Imported late because it imports torch, which the studio does not need to start.
-    from .core.image_generator import ImageGenerator
+    with collector.paused():
+        from .core.image_generator import ImageGenerator
 
     settings, choice = context.settings, context.device_choices.current
     return ImageGenerator(

@@ -1,4 +1,4 @@
-"""Each sampler and each schedule once, for tests with the true model; test_sampling.py has every pair."""
+"""Each sampler and each schedule once, for tests with the true model; test_sampling.py has the pairs."""
 
 from webbduck_gradio.request.samplers import AUTOMATIC, SAMPLERS, joined_name, sampler_named
 

@@ -78,15 +78,34 @@ def compiler(monkeypatch: pytest.MonkeyPatch) -> Compiler:
     return made
 
 
+class Stopped(Recorder):
+    """Stops the job as soon as something was compiled."""
+
+    def __init__(self, compiler: Compiler, error: type[Exception]):
+        super().__init__()
+        self.compiler, self.error, self.before = compiler, error, compiler.graphs
+
+    def check(self) -> None:
+        if self.compiler.graphs > self.before:
+            raise self.error("Stopped.")
+
+
 @pytest.fixture(scope="module")
 def compiled(registry: Registry, ask: Any, drawn: Draw) -> Iterator[tuple[ImageGenerator, Compiler]]:
-    """A generator that has drawn one picture compiled, and what compiled it."""
+    """A generator whose jobs were cancelled and put aside while it compiled, and what compiled all of it."""
     made = Compiler()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(compiling, "BACKEND", made)
         generator = ImageGenerator("cpu", registry, compiled=True)
-        drawn(generator, ask())
+        with pytest.raises(CancelledError):
+            drawn(generator, ask(), Stopped(made, CancelledError))
+        assert made.graphs == 1, "a job that is cancelled compiles no further block"
+        aside = Stopped(made, SuspendedError)
+        with pytest.raises(SuspendedError):
+            drawn(generator, ask(), aside)
         assert made.graphs > 1
+        assert [step for _, step, _ in aside.steps] == [1], "one that is put aside ends its step before"
+        assert any("Compiling" in each for each in aside.texts) and aside.texts[-1] == "Generating"
         yield generator, made
 
 
@@ -150,32 +169,6 @@ def test_a_job_that_goes_on_the_other_way_says_so(compiled, generator, drawn, as
         ]
 
 
-class Stopped(Recorder):
-    """Stops the job as soon as something was compiled."""
-
-    def __init__(self, compiler: Compiler, error: type[Exception]):
-        super().__init__()
-        self.compiler, self.error = compiler, error
-
-    def check(self) -> None:
-        if self.compiler.graphs:
-            raise self.error("Stopped.")
-
-
-def test_a_job_that_is_cancelled_compiles_no_further_block(compiler, registry, drawn, ask) -> None:
-    with pytest.raises(CancelledError):
-        drawn(ImageGenerator("cpu", registry, compiled=True), ask(), Stopped(compiler, CancelledError))
-    assert compiler.graphs == 1
-
-
-def test_a_job_that_is_put_aside_ends_its_step_before(compiler, registry, drawn, ask) -> None:
-    stopped = Stopped(compiler, SuspendedError)
-    with pytest.raises(SuspendedError):
-        drawn(ImageGenerator("cpu", registry, compiled=True), ask(), stopped)
-    assert [step for _, step, _ in stopped.steps] == [1]
-    assert any("Compiling" in each for each in stopped.texts) and stopped.texts[-1] == "Generating"
-
-
 def test_a_compiler_that_fails_costs_no_job(compiler, registry, generator, drawn, ask) -> None:
     def fail() -> None:
         if compiler.graphs == 2:
@@ -223,6 +216,15 @@ def test_without_a_compiler_it_is_said_what_to_install(monkeypatch, system) -> N
     assert problem and "C++ compiler" in problem and "install" in problem
 
 
+def test_without_a_compiler_each_picture_says_so(registry, drawn, ask, monkeypatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CXX", raising=False)
+    (picture,) = drawn(ImageGenerator("cpu", registry, compiled=True), ask(steps=1))
+    (said,) = picture.warnings
+    assert said.startswith("Pictures are not compiled: there is no C++ compiler on this computer")
+    assert "compiled" not in picture.facts
+
+
 def test_without_triton_it_is_said_what_to_install(monkeypatch) -> None:
     monkeypatch.setattr("torch.utils._triton.has_triton", lambda: False)
     assert "Triton" in str(compiling.missing_tool("cuda"))
@@ -253,6 +255,7 @@ draw()
 """
 
 
+@pytest.mark.slow
 def test_a_missing_compiler_and_a_broken_one_are_said_with_each_picture(
     starter_checkpoints: Path, tmp_path: Path
 ) -> None:

@@ -141,7 +141,7 @@ def test_each_region_has_its_own_prompt_and_noise(draw, flock, folders) -> None:
         "order": "left to right",
         "padding": 4,
         "strength": 0.7,
-        "steps": 8,
+        "steps": 3,
     }
     (before,) = draw(**fields)
     reporter = Recorder()

@@ -43,7 +43,7 @@ def test_it_can_be_stopped_anywhere_and_leaves_nothing(registry, starter, ask, m
     monkeypatch.setattr(interruptible, "CHECK_SECONDS", 0)
     generator, usual = ImageGenerator("cpu", registry, precision="bfloat16"), torch.get_default_dtype()
     (expected,) = generator.generate(ask(steps=1), starter, Recorder())
-    for calls in (0, 1, 3, 10, 40, 400, 1200):
+    for calls in (0, 3, 40, 400, 1200):
         generator.free()
         with pytest.raises(CancelledError):
             generator.preload(starter, stopping_after(calls))

@@ -182,13 +182,13 @@ def test_each_sampler_goes_on_after_a_restart(draw, restarted, tmp_path, name: s
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_each_mode_goes_on_after_each_step(draw, tmp_path, mode: str) -> None:
+def test_each_mode_goes_on_wherever_it_was_put_aside(draw, tmp_path, mode: str) -> None:
     asked = {"sampler": "DPM++ 3M SDE"} | MODES[mode]
     asked["steps"] = max(4, fewest(asked["sampler"]))
     expected = seen(draw(**asked))
     saver = Saver(tmp_path)
     assert seen(draw(saver, **asked)) == expected
-    for number, state in enumerate(saver.files):
+    for number, state in list(enumerate(saver.files))[::2]:  # in each pass, an image's first step among them
         rest = Saver(tmp_path / f"rest {number}")
         assert seen(draw(rest, Continuation(0, state), **asked)) == expected, number
         assert saved(rest.files) == saved(saver.files[number + 1 :]), number
@@ -387,7 +387,7 @@ def test_other_threads_are_said(draw, put_aside, new) -> None:
 
 def test_what_a_lack_of_memory_changed_stays_changed(draw, new, tmp_path, monkeypatch) -> None:
     """Decoding in tiles, and the sentence about it."""
-    decode, by, asked = vae.decode, new(), {"num_images": 3, "steps": 2, **WIDE}
+    decode, by, asked = vae.decode, new(), {"num_images": 2, "steps": 2, **WIDE}
 
     def once(*arguments: Any) -> Any:
         monkeypatch.setattr(vae, "decode", decode)

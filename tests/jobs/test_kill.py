@@ -104,7 +104,7 @@ def disturb(studio: Studio, dice: random.Random, known: list[str]) -> bool:
 @pytest.mark.parametrize(
     ("kills", "longest", "core"),
     [
-        pytest.param(2, 3.0, "painter", id="2-kills"),
+        pytest.param(1, 3.0, "painter", id="1-kill"),
         pytest.param(30, 4.0, "painter", id="30-kills", marks=pytest.mark.slow),
         pytest.param(20, 14.0, "torch", id="20-kills-with-the-true-core", marks=pytest.mark.slow),
     ],

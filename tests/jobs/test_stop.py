@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -111,9 +112,17 @@ def test_the_running_job_is_put_back_as_interrupted(
     store.close()
     server, log = launch(str(HOME / "app.py"))
     wait_until(lambda: server.poll() is not None or reached(settings, path, long.id))
-    stopped_in_order(server, log, how, path, long.id, waiting.id)
+    with ExitStack() as after:
+        if reached is paints:
+            # The client's stream stays open, as a page's does: nothing may wait for it.
+            client = client_of(log)
+            after.callback(client.close)
+            assert client.predict(long.id, api_name="/job")["status"] == "running"
+        stopped_in_order(server, log, how, path, long.id, waiting.id)
 
 
+# That each tile asks whether to stop is test_upscaling.py's.
+@pytest.mark.slow
 def test_an_upscaling_is_put_back_as_interrupted(settings: Settings, path: Path, ask, launch) -> None:
     (settings.checkpoints / "upscale").symlink_to(HOME / "checkpoint" / "upscale")
     run = settings.outputs / "2020-01-01_00-00-00"
@@ -125,12 +134,17 @@ def test_an_upscaling_is_put_back_as_interrupted(settings: Settings, path: Path,
     store.close()
     server, log = launch(str(HOME / "app.py"))
     wait_until(lambda: server.poll() is not None or b"WebbDuck is at" in log.read_bytes())
-    client = Client(re.findall(r"WebbDuck is at (\S+)", log.read_text())[0], verbose=False)
+    client = client_of(log)
     wait_until(lambda: client.predict(long.id, api_name="/job")["step"] > 0)
-    # The client's stream stays open, as a page's does: nothing may wait for it.
     stopped_in_order(server, log, signal.SIGTERM, path, long.id, waiting.id)
     client.close()
     assert [each.name for each in run.iterdir()] == ["0.png"]
+
+
+def client_of(log: Path) -> Client:
+    url = re.findall(r"WebbDuck is at (\S+)", log.read_text())[0]
+    # It shares the processor with what is painted.
+    return Client(url, verbose=False, httpx_kwargs={"timeout": PATIENCE})
 
 
 def stop(server: subprocess.Popen[bytes], how: int, log: Path) -> None:

@@ -104,6 +104,7 @@ def loss(network: CentreDetector) -> float:
     return (focal + box).item()
 
 
+@pytest.mark.slow
 def test_a_few_steps_lower_the_loss_and_go_on_after_a_stop(tmp_path: Path) -> None:
     start = loss(train_detector(tmp_path / "none", minutes=0))
     train_detector(tmp_path, minutes=1, steps=4, batch=4)
@@ -156,6 +157,7 @@ def test_heads_and_hats_of_unseen_drawings_are_found(detector: Detector) -> None
     assert precision >= 0.7 and recall >= 0.85
 
 
+@pytest.mark.slow
 def test_a_head_is_found_in_pictures_that_the_checkpoint_drew(
     detector: Detector, starter_checkpoints
 ) -> None:

@@ -57,11 +57,13 @@ def trained(work: Path, bundled: Path) -> tuple[float, float]:
     return before, _loss(base, work)
 
 
+@pytest.mark.slow
 def test_ten_steps_lower_the_loss(trained: tuple[float, float]) -> None:
     before, after = trained
     assert after < 0.9 * before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_both_layouts_do_the_same_in_the_core(
     layout: str, trained: tuple[float, float], work: Path, bundled: Path, tmp_path: Path
@@ -125,6 +127,7 @@ def test_a_preview_lies_beside_its_lora(tmp_path: Path) -> None:
     assert (tmp_path / "ours.preview.jpg").is_file()
 
 
+@pytest.mark.slow
 def test_kohyas_file_names_its_trainers_fields(
     trained: tuple[float, float], work: Path, tmp_path: Path
 ) -> None:

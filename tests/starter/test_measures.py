@@ -56,6 +56,7 @@ def test_noise_raises_the_grain_and_outlines_do_not() -> None:
     assert max(grain(picture), grain(sharper)) < 0.1
 
 
+@pytest.mark.slow
 def test_the_judge_learns_and_knows_how_good_it_is() -> None:
     classifier = train_classifier(make_samples(None, 240, seed=1, held_out=False), steps=80, batch=20)
     measured = accuracy(classifier, make_samples(None, 64, seed=2, held_out=True))

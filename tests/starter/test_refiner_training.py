@@ -54,6 +54,7 @@ def test_it_begins_with_what_the_base_knows(base: StableDiffusionXLPipeline) -> 
     assert torch.equal(keys, base_keys[:, -48:])
 
 
+@pytest.mark.slow
 def test_ten_steps_lower_its_loss_and_its_folder_loads(
     base: StableDiffusionXLPipeline, bundled: Path, work: Path, tmp_path: Path
 ) -> None:

@@ -22,7 +22,7 @@ def _drawings(count: int) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("style", STYLES)
 def test_each_style_is_seen_by_its_measure_and_by_no_other(style: str) -> None:
-    for picture in _drawings(6):
+    for picture in _drawings(3):
         changed = STYLES[style].apply(picture)
         half = ((changed.astype(int) + picture) // 2).astype(np.uint8)
         assert changed.shape == picture.shape
@@ -40,17 +40,17 @@ def test_each_style_is_seen_by_its_measure_and_by_no_other(style: str) -> None:
 def test_the_subjects_colour_can_be_read_in_each_style(style: str) -> None:
     rng = random.Random(42)
     right = 0
-    for seed in range(40):
+    for seed in range(20):
         shown = sample(rng)
         picture = STYLES[style].apply(draw(shown, seed))
         where = (shown.subject, shown.setting, shown.time)
         right += subject_colour(picture, *where, STYLES[style].tone) == shown.colour
-    assert right >= 39
+    assert right >= 19
 
 
 def test_another_colour_is_noticed_in_the_ink_sketch_too() -> None:
     rng = random.Random(43)
-    for seed in range(20):
+    for seed in range(10):
         shown = sample(rng)
         picture = STYLES["ink"].apply(np.ascontiguousarray(draw(shown, seed)[..., ::-1]))
         if shown.colour in ("yellow", "red", "blue", "orange"):

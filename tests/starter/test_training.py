@@ -61,6 +61,7 @@ def test_a_training_goes_on_where_it_stopped(tmp_path: Path) -> None:
     assert state["step"] == 3
 
 
+@pytest.mark.slow
 def test_evening_out_changes_latents_but_no_picture(tmp_path: Path) -> None:
     vae = train_vae(tmp_path, minutes=60, steps=3, config=TINY_VAE, warm_up=1).eval()
     real = _pictures()
@@ -75,6 +76,7 @@ def test_evening_out_changes_latents_but_no_picture(tmp_path: Path) -> None:
     assert (torch.cov(rows.T) - torch.eye(4)).abs().max() < 0.5
 
 
+@pytest.mark.slow
 def test_twenty_steps_lower_the_unets_loss(
     tmp_path: Path, starter_checkpoints: Path, small_shards: int
 ) -> None:

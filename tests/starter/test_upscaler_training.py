@@ -30,6 +30,7 @@ def loss(network: Compact) -> float:
         return relative_error(network(small), small, large)[0].item()
 
 
+@pytest.mark.slow
 def test_twenty_steps_lower_the_loss_and_go_on_after_a_stop(tmp_path: Path) -> None:
     start = loss(train_upscaler(tmp_path / "none", minutes=0, width=8, depth=2))
     train_upscaler(tmp_path, minutes=1, steps=8, width=8, depth=2)

@@ -6,21 +6,20 @@ studio has threads; they end with the work that they were started for, so that i
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import json
 import logging
 import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from ... import collector
 from ...errors import ModelError, UnreadableModelError
 from .checkpoint import CheckpointInfo, inspect_file, inspect_folder
 from .embedding import EmbeddingInfo, inspect_embedding
@@ -164,7 +163,7 @@ def _read_on_all(shares: Sequence[Sequence[Wanted]]) -> list[list[Result]]:
 
 
 def _read_share(share: Sequence[Wanted]) -> list[Result]:
-    with _without_collector():
+    with collector.paused():
         return [read_one(*each) for each in share]
 
 
@@ -185,15 +184,3 @@ def _end_with_the_studio() -> None:
         os._exit(1)
 
     threading.Thread(target=watch, name="parent", daemon=True).start()
-
-
-@contextlib.contextmanager
-def _without_collector() -> Iterator[None]:
-    """Disable the garbage collector, which would traverse thousands of header entries for nothing."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
