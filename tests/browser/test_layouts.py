@@ -264,6 +264,7 @@ def test_the_mask_editor_and_the_sheets_fit_low_windows(
     assert view and view["height"] >= 0.35 * size[1] and view["width"] >= 0.5 * size[0]
     editor.get_by_role("button", name="Cancel").tap()
     expect(editor).to_have_count(0)
+    phone.locator("#toast .close").tap()  # for fifteen seconds it covers what is tried below
     phone.locator(".sheet-head").tap()
     phone.locator(".stack .add").tap()
     expect(phone.locator(".stack .search input")).to_be_in_viewport(ratio=1)

@@ -132,6 +132,6 @@ class Page(gr.Blocks):
         unseen = {number for number, block in self.blocks.items() if isinstance(block, Api)}
         for page in config["page"].values():
             page["components"] = [each for each in page["components"] if each not in unseen]
-            layout = page["layout"]
+            layout: Any = page["layout"]
             layout["children"] = [each for each in layout["children"] if each["id"] not in unseen]
         return config
