@@ -281,7 +281,10 @@ def test_it_keeps_colour_and_scene_and_is_sharper(
     """From the starter's own size as it recommends, and to it. At the strengths that latent upscalers need it
     draws a second duck above its own size."""
     small, large = size
-    asked = {"prompt": "a red duck on a pond", "width": small, "height": small, "steps": 12, "sampler": "Euler"}
+    asked = {"prompt": "a red duck on a pond", "steps": 12, "sampler": "Euler"} | {
+        "width": small,
+        "height": small,
+    }
     (base,) = paint(**asked)
     plain = numpy.asarray(enlarged(base, (large, large)))
     hires = {"hires_width": large, "hires_upscaler": upscaler, "hires_strength": strength, "hires_steps": 6}
