@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from lora_files import make_lora
+from lora_files import lora_bytes, make_lora
+from loras_page import open_loras
 from playwright.sync_api import Page, expect
 from running import STARTER, wait_until
 
@@ -123,3 +124,19 @@ def test_checkpoints_and_what_can_no_longer_be_chosen(kept_page: Page, studio) -
     expect(kept_page.locator(".notice.error")).to_contain_text(
         "The checkpoint second duck is no longer available"
     )
+
+
+def test_of_a_long_list_more_cards_come_when_they_are_wanted(page: Page, studio, folder: Path) -> None:
+    whole = lora_bytes(studio.settings.checkpoints / "sdxl" / STARTER)
+    for number in range(130):
+        (folder / f"ink {number:03}.safetensors").write_bytes(whole)
+    wait_until(lambda: len(studio.services.registry.loras()) == 130)
+    open_loras(page)
+    cards = page.locator(".cards .card")
+    expect(page.locator(".catalog .count")).to_have_text("130")
+    expect(cards).to_have_count(120)
+    page.get_by_role("button", name="Show more (10)").click()
+    expect(cards).to_have_count(130)
+    expect(page.locator(".more-cards")).to_have_count(0)
+    page.fill(".catalog .find", "ink 129")
+    expect(cards).to_have_count(1)

@@ -271,7 +271,11 @@ def test_a_field_that_fits_alone_is_kept(tmp_path: Path):
 
 def test_our_own_picture_gives_its_request_exactly(tmp_path: Path):
     asked = request(
-        prompt="Negative prompt: x", loras=[{"name": "hat", "weight": 0.5}], num_images=3, steps=7
+        prompt="Negative prompt: x",
+        loras=[{"name": "hat", "weight": 0.5}],
+        num_images=3,
+        steps=7,
+        embeddings=[],
     )
     chunk = metadata.build_chunk(asked, 2, facts={"model_hash": "31e35c80fc"})
     picture().save(tmp_path / "x.png", pnginfo=metadata.png_info(chunk))

@@ -348,6 +348,12 @@ TOOL_NAMES = [*(each for each in attacks.TRAVERSAL if each), 5, True, [], {}]
         ("resolve", "n", [*attacks.NOT_WHOLE, None, 0, -1, 101], {"prompt": "a"}),
         ("resolve", "loras", [5, "x", [5], [{"name": 5}], [{"name": "../x"}]], {"prompt": "a"}),
         ("resolve", "styles", attacks.NOT_STYLES, {"prompt": "a"}),
+        (
+            "resolve",
+            "settings",
+            [5, "x", [5], {"cfg": 5}, {"steps": "x"}, {"hires_scale": -1}],
+            {"prompt": "a"},
+        ),
         ("resolve", "combination", [*attacks.NOT_WHOLE, -1, 1000], {"prompt": "{a|b}"}),
         ("check_model_folder", "path", PLACES, {}),
         ("add_model_folder", "path", PLACES, {}),
