@@ -196,7 +196,7 @@ def test_delete_undo_and_use_the_settings(reset_page: Page) -> None:
     generate(reset_page, "a duck that stays", seed="76", steps="2")
     generate(reset_page, "a duck to delete", seed="77", steps="2")
     reset_page.get_by_role("tab", name="Gallery").click()
-    reset_page.locator(".cell").first.click()
+    reset_page.get_by_role("button", name="Open: a duck to delete").first.click()
     expect(reset_page.locator(".lightbox h3")).to_have_text("a duck to delete")
     reset_page.get_by_role("button", name="Delete", exact=True).click()
     expect(reset_page.locator(".lightbox h3")).not_to_have_text("a duck to delete")
