@@ -128,7 +128,7 @@ def test_checkpoints_and_what_can_no_longer_be_chosen(kept_page: Page, studio) -
 
 def test_of_a_long_list_more_cards_come_when_they_are_wanted(page: Page, studio, folder: Path) -> None:
     whole = lora_bytes(studio.settings.checkpoints / "sdxl" / STARTER)
-    many = 130
+    many = 400
     for number in range(many):
         (folder / f"ink {number:03}.safetensors").write_bytes(whole)
     wait_until(lambda: len(studio.services.registry.loras()) == many)
@@ -136,7 +136,7 @@ def test_of_a_long_list_more_cards_come_when_they_are_wanted(page: Page, studio,
     cards, more = page.locator(".cards .card"), page.locator(".more-cards")
     expect(page.locator(".catalog .count")).to_have_text(str(many))
     expect(more).to_contain_text("Show more")
-    expect(cards).to_have_count(120)
+    assert 120 <= cards.count() < many
 
     def all_are_there() -> bool:
         # Near the window's end they come by themselves, so that there may be no time to press the button.

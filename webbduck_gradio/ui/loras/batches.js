@@ -12,6 +12,9 @@ export function makeBatches(changed) {
   const add = () => {
     most += BATCH;
     changed();
+    // It tells of changes alone, so ask anew: in a large window the button can still be near.
+    observer.unobserve(more);
+    observer.observe(more);
   };
   const more = button("", add, { class: "more-cards" });
   const observer = new IntersectionObserver((seen) => seen.some((each) => each.isIntersecting) && add(), {
