@@ -75,6 +75,7 @@ def test_twenty_rows_fit_what_they_share_is_said_once_and_how_long_they_take(
     expect(rows.nth(3).locator(".facts")).to_have_text("seed 3")
 
     rows.nth(3).locator("summary").click()
+    expect(rows.nth(3).locator("dl dt").first).to_be_visible()
     names = rows.nth(3).locator("dl dt").all_inner_texts()
     assert {"Prompt", "Steps", "Sampler"} <= set(names)
     assert SETTINGS["strength"].label not in names, "text to image has none"
