@@ -53,6 +53,8 @@ export function completeIn(selector, source) {
   let shown = null;
   let at = NONE;
   let isTaking = false;
+  // What grows or shrinks above the text area moves it without a scroll.
+  const around = new ResizeObserver(() => shown && place());
 
   const usable = (option) => !option.why;
 
@@ -60,6 +62,7 @@ export function completeIn(selector, source) {
     list.hidden = true;
     said.textContent = "";
     shown = null;
+    around.disconnect();
     for (const name of ["aria-controls", "aria-activedescendant", "aria-autocomplete"]) {
       area?.removeAttribute(name);
     }
@@ -71,7 +74,12 @@ export function completeIn(selector, source) {
     const caret = box.selectionStart;
     const found = caret === box.selectionEnd ? source.find(box.value, caret, box) : null;
     if (!found?.options.length) return close();
-    if (area !== box) close();
+    if (area !== box) {
+      close();
+      /** @type {Element | null} */
+      let each = box;
+      for (; each; each = each.parentElement) around.observe(each);
+    }
     area = box;
     const left = found.options.length - MOST;
     const more = left > 0 ? [{ label: `${left} more`, why: "Type more of the name." }] : [];
