@@ -136,7 +136,7 @@ class Services:
 
     @functools.cached_property
     def conversions(self) -> Conversions:
-        return Conversions(self.registry)
+        return Conversions(self.registry, file=self.settings.data_dir / "conversions.json")
 
     @functools.cached_property
     def wildcard_editor(self) -> WildcardEditor:

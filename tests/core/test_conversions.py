@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
@@ -102,6 +103,48 @@ def test_what_is_refused_or_for_another_model_says_so(
     )
     assert [(each.name, each.converted_from) for each in registry.embeddings()] == [("mood", "mood.pt")]
     assert {each.name for each in conversion.pickles(registry)} == {"evil.pt", "waits.pt"}
+
+
+def test_what_had_not_ended_goes_on_after_a_restart(tmp_path: Path) -> None:
+    settings = Settings(
+        checkpoints=tmp_path / "checkpoint", loras=tmp_path / "lora", outputs=tmp_path / "out"
+    )
+    settings.make_folders()
+    folder, file = settings.checkpoints / "embedding", settings.data_dir / "conversions.json"
+    folder.mkdir()
+    for name in ("first", "second", "cancelled"):
+        torch.save({"string_to_param": {"*": torch.ones(2, 768)}, "name": name}, folder / f"{name}.pt")
+    before = Conversions(Registry(settings), file=file)
+    for name in ("first", "second", "cancelled"):
+        added = before.add("embedding", f"{name}.pt")
+    before.cancel(added.id)
+    before.stop()
+    assert not list(folder.glob("*.safetensors"))
+
+    after = Conversions(Registry(settings), file=file)
+    after.resume()
+    wait_until(lambda: not any(each.is_open for each in after.items()))
+    assert [(each.name, each.state) for each in after.items()] == [
+        ("first.pt", "done"),
+        ("second.pt", "done"),
+    ]
+    assert sorted(each.name for each in folder.glob("*.safetensors")) == [
+        "first.safetensors",
+        "second.safetensors",
+    ]
+    assert json.loads(file.read_text()) == []
+
+    # Killed after the file had its name, and before that was written down; then damaged by hand.
+    rows = [{"kind": "embedding", "name": "first.pt"}, {"kind": "detect", "name": "x"}, 7]
+    file.write_text(json.dumps(rows))
+    killed = Conversions(Registry(settings), file=file)
+    killed.resume()
+    wait_until(lambda: not any(each.is_open for each in killed.items()))
+    assert [(each.state, each.text) for each in killed.items()] == [
+        ("done", "first.pt was converted to first.safetensors.")
+    ]
+    file.write_text("{")
+    Conversions(Registry(settings), file=file).resume()
 
 
 def test_a_changed_pickle_is_listed_again(ended: dict[str, Conversion], registry: Registry) -> None:

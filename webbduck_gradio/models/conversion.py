@@ -17,7 +17,7 @@ from ..errors import ModelError, NotFoundError, RequestError
 from ..settings import Settings
 from .catalog.lookup import quoted
 from .probe.checkpoint import SUPPORTED, inspect_file
-from .probe.converted import CONVERTED_AT, SOURCE, SOURCE_BYTES, is_converted
+from .probe.converted import CONVERTED_AT, SOURCE, SOURCE_BYTES, is_converted, source_of
 from .probe.embedding import inspect_embedding
 from .probe.lora import NAMES, inspect_lora
 from .probe.safetensors_header import PICKLE_ENDINGS, read_header
@@ -89,6 +89,13 @@ def find_pickle(registry: Registry, kind: object, name: object) -> Pickle:
     if found is None:
         raise NotFoundError(f"There is no pickle of the kind {kind} named {quoted(name)}.")
     return found
+
+
+def result_of(registry: Registry, kind: Kind, name: str) -> str | None:
+    """Name of the file that the pickle of this name was converted to, if the catalog lists one."""
+    source = Path(name).name
+    found = (model.path for model in _LISTS[kind](registry) if source_of(model.path) == source)
+    return next((path.name for path in found), None)
 
 
 def _pickle(settings: Settings, kind: Kind, name: str, path: Path) -> Pickle:

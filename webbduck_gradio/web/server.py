@@ -157,6 +157,7 @@ class StudioServer:
         self._dispatcher.start()
         self._catalog_watcher.start()
         self.services.housekeeping.start()
+        self.services.conversions.resume()
         if settings.preload:
             self._warm_up.start()
 

@@ -1,8 +1,9 @@
-"""The conversions that were asked for: one at a time, in their order, in memory only. Imports no torch."""
+"""The conversions that were asked for: one at a time, in their order. Imports no torch."""
 
 from __future__ import annotations
 
 import itertools
+import json
 import logging
 import os
 import threading
@@ -13,14 +14,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from ...errors import CancelledError, NotFoundError, RequestError, WebbDuckError
+from ...errors import CancelledError, NotFoundError, RequestError, StorageError, WebbDuckError
 from ...models import conversion
 from ...models.catalog.lookup import quoted
 from ...models.catalog.registry import Registry
 from ...models.conversion import Kind, Pickle
 from ...models.probe.safetensors_header import read_header
-from ...storage.atomic import cannot_write, sync_folder
+from ...storage.atomic import cannot_write, sync_folder, write_atomically
 from ...storage.moving import move_to_free_name
+from ...storage.reading import read_json
 from ...storage.temporaries import is_abandoned, temporary_name
 from . import process
 
@@ -29,6 +31,7 @@ log = logging.getLogger(__name__)
 State = Literal["waiting", "running", "done", "failed", "cancelled"]
 PREFIX = ".converting-"
 """How the folder's name begins that a file is written in; the catalog leaves such names out."""
+CONVERTED = "{} was converted to {}."
 MOST_KEPT = 200
 NOTICE_SECONDS = 0.2
 """Between two versions while bytes are counted."""
@@ -56,10 +59,12 @@ class Conversion:
 
 @dataclass
 class Conversions:
-    """Thread-safe. `version` is incremented with every change."""
+    """Thread-safe. `version` is incremented with every change. `file`: where those that have not ended are
+    written down, so that they go on after a restart; None = nowhere."""
 
     registry: Registry
     limits: process.Limits = process.USUAL
+    file: Path | None = None
     version: int = 0
     _items: dict[int, Conversion] = field(default_factory=dict)
     _ids: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
@@ -84,13 +89,26 @@ class Conversions:
             self._forget([key for key, each in self._items.items() if (each.kind, each.name) == again])
             ended = [key for key, each in self._items.items() if not each.is_open]
             self._forget(ended[: max(0, len(ended) - MOST_KEPT)])
-            added = Conversion(next(self._ids), pickle.kind, pickle.name)
-            self._items[added.id] = added
-            self.version += 1
-            if self._thread is None and not self._stopped:
-                self._thread = threading.Thread(target=self._run, name="conversions", daemon=True)
-                self._thread.start()
+            added = self._added(pickle.kind, pickle.name)
+            self._write_open()
         return added
+
+    def resume(self) -> None:
+        """Go on with those that had not ended when the studio last stopped."""
+        if self.file is None:
+            return
+        try:
+            found = read_json(self.file)
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError) as error:
+            log.warning("%s cannot be read, so no conversion goes on: %s", self.file, error)
+            return
+        with self._lock:
+            for each in found if isinstance(found, list) else []:
+                kind, name = (each.get("kind"), each.get("name")) if isinstance(each, dict) else (None, None)
+                if kind in conversion.KINDS and isinstance(name, str):
+                    self._added(kind, name)
 
     def items(self) -> list[Conversion]:
         """All, in the order in which they were asked for; those that have ended until `clear`."""
@@ -128,6 +146,26 @@ class Conversions:
         if thread is not None:
             thread.join(timeout=5)
 
+    def _added(self, kind: Kind, name: str) -> Conversion:
+        added = Conversion(next(self._ids), kind, name)
+        self._items[added.id] = added
+        self.version += 1
+        if self._thread is None and not self._stopped:
+            self._thread = threading.Thread(target=self._run, name="conversions", daemon=True)
+            self._thread.start()
+        return added
+
+    def _write_open(self) -> None:
+        """Write down those that have not ended; after a stop, those that had not by then stay there."""
+        if self.file is None or self._stopped:
+            return
+        rows = [{"kind": each.kind, "name": each.name} for each in self._items.values() if each.is_open]
+        data = json.dumps(rows, indent=1).encode()
+        try:
+            write_atomically(self.file, lambda file: file.write(data), self.file.parent / "tmp")
+        except StorageError as error:
+            log.warning("The conversions would not go on after a restart: %s", error)
+
     def _forget(self, ids: list[int]) -> None:
         for each in ids:
             if not self._items[each].is_open:
@@ -139,6 +177,8 @@ class Conversions:
             if id in self._items and self._items[id].is_open:
                 self._items[id] = replace(self._items[id], **changes)
                 self.version += 1
+                if not self._items[id].is_open:
+                    self._write_open()
 
     def _next(self) -> Conversion | None:
         with self._lock:
@@ -166,7 +206,13 @@ class Conversions:
 
     def _convert(self, item: Conversion) -> tuple[str, str]:
         """(name of the file written, what is to be said of it). Raises `WebbDuckError`."""
-        pickle = conversion.find_pickle(self.registry, item.kind, item.name)
+        try:
+            pickle = conversion.find_pickle(self.registry, item.kind, item.name)
+        except NotFoundError:
+            # The catalog lists it no more where it was converted right before the studio was ended.
+            if result := conversion.result_of(self.registry, item.kind, item.name):
+                return result, CONVERTED.format(Path(item.name).name, result)
+            raise
         conversion.check(pickle)
         try:
             return _written(pickle, self._progress_of(item.id), lambda: self._is_over(item.id), self.limits)
@@ -226,7 +272,7 @@ def _written(
             part.unlink(missing_ok=True)
         with suppress(OSError):
             own.rmdir()
-    said = [f"{pickle.path.name} was converted to {pickle.target.name}.", found.reason, *_remarks(facts)]
+    said = [CONVERTED.format(pickle.path.name, pickle.target.name), found.reason, *_remarks(facts)]
     return pickle.target.name, " ".join(filter(None, said))
 
 
