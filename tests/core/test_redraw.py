@@ -20,7 +20,7 @@ from webbduck_gradio.core.upscaling import size_of
 from webbduck_gradio.errors import CancelledError, GenerationError, SuspendedError
 from webbduck_gradio.models.catalog.registry import Registry
 from webbduck_gradio.request import CaptionRequest, RedrawRequest
-from webbduck_gradio.request.tiles import Tiles
+from webbduck_gradio.request.tiles import Tiles, Tiling
 from webbduck_gradio.settings import HOME, Settings
 from webbduck_gradio.starter.drawing.scenes import Attributes, draw
 from webbduck_gradio.starter.evaluation.measures import sharpness, subject_colour
@@ -52,9 +52,10 @@ def do(generator, registry, ask) -> Redraw:
         overlap: int = 32,
         scale: float = 2.0,
         strength: float = 0.5,
+        tiling: Tiling = "none",
         **fields: Any,
     ) -> GeneratedImage:
-        tiles = Tiles.over(size_of(image.size, scale), tile_size, overlap)
+        tiles = Tiles.over(size_of(image.size, scale), tile_size, overlap, tiling)
         request = RedrawRequest(
             image="a/0.png",
             drawing=ask(width=tiles.width, height=tiles.height, **fields),
@@ -62,6 +63,7 @@ def do(generator, registry, ask) -> Redraw:
             overlap=overlap,
             scale=scale,
             strength=strength,
+            tiling=tiling,
         )
         checkpoint = registry.checkpoint(request.drawing.base_model)
         return generator.redraw(image, request, checkpoint, None, recorder or Recorder(), on)
@@ -113,6 +115,54 @@ def test_tiles_of_one_picture_are_joined_to_that_picture() -> None:
 
     tile_blending.blend(canvas, tiles, part)
     assert (canvas == picture).all()
+
+
+@pytest.mark.parametrize(
+    ("size", "side", "overlap"),
+    [((64, 128), 64, 8), ((1000, 336), 128, 16), ((8192, 72), 256, 32), ((264, 520), 256, 128)],
+)
+def test_tiles_of_a_seamless_picture_go_on_at_the_opposite_border(size, side, overlap) -> None:
+    tiles = Tiles.over(size, side, overlap, "both")
+    assert tiles.canvas == size
+    for starts, tile, length in zip(
+        (tiles.lefts, tiles.tops), (tiles.width, tiles.height), size, strict=True
+    ):
+        assert starts[0] == 0 and all(start % 8 == 0 for start in starts) and tile <= length
+        if tile < length:
+            ends = [start + tile for start in starts]
+            assert all(end - other >= overlap for end, other in zip(ends, (*starts[1:], length), strict=True))
+        total = numpy.zeros(length)
+        for start, each in zip(starts, tile_blending.weights(starts, tile, length, overlap), strict=True):
+            total[numpy.arange(start, start + tile) % length] += each
+        assert numpy.allclose(total, 1)
+    picture = numpy.random.default_rng(0).integers(0, 255, (*size[::-1], 3)).astype(numpy.uint8)
+    canvas = numpy.zeros_like(picture)
+
+    def part(number: int) -> numpy.ndarray:
+        left, top, right, bottom = tiles.box(number)
+        return picture.take(range(top, bottom), 0, mode="wrap").take(range(left, right), 1, mode="wrap")
+
+    tile_blending.blend(canvas, tiles, part)
+    assert (canvas == picture).all()
+
+
+def border(picture: Image.Image, axis: int) -> float:
+    """Difference over the border, as a share of the mean one between neighbours inside."""
+    pixels = numpy.asarray(picture).astype(float)
+    across = numpy.abs(pixels.take(0, axis) - pixels.take(-1, axis)).mean()
+    return float(across / numpy.abs(numpy.diff(pixels, axis=axis)).mean())
+
+
+@pytest.mark.parametrize("tile_size", [64, 128])
+def test_a_seamless_picture_stays_so(do, paint, tile_size) -> None:
+    """In tiles that go over the border, and in one that is as large as the picture."""
+    asked = {"prompt": "a yellow duck in a green meadow", "seed": 5}
+    (pixels,) = paint(**asked, width=128, height=128, steps=6, tiling="both")
+    seamless = Image.fromarray(pixels.astype("uint8"))
+    more = {**asked, "tile_size": tile_size, "scale": 1.0, "strength": 0.8, "steps": 6}
+    plain, kept = do(seamless, **more), do(seamless, **more, tiling="both")
+    for axis in (0, 1):
+        assert border(kept.image, axis) < 2 < 4 < border(plain.image, axis)
 
 
 def seam(picture: numpy.ndarray, plain: numpy.ndarray) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from gradio_client import Client, handle_file
@@ -91,7 +92,7 @@ def test_a_file_without_a_prompt_is_drawn_without_one_and_says_so(client, studio
     assert json.loads((studio.services.outputs.root / run / "meta.json").read_text())["kind"] == "redraw"
 
 
-def test_a_seamless_picture_is_upscaled_over_its_borders_but_not_redrawn_so(client, studio, tmp_path) -> None:
+def test_a_seamless_picture_stays_so_upscaled_and_redrawn(client, studio, tmp_path) -> None:
     info = PngInfo()
     info.add_text("parameters", "a duck\nSteps: 2, Sampler: Euler, Seed: 5, Size: 64x48, Tiling: True")
     path = tmp_path / "seamless.png"
@@ -101,10 +102,20 @@ def test_a_seamless_picture_is_upscaled_over_its_borders_but_not_redrawn_so(clie
     assert metadata.read(Path(file))["upscaled"]["facts"] == {"tiling": "both"}
     first, last = (Image.open(file).getpixel((9, row))[0] for row in (0, 95))
     assert first > 20 and last < 235, "each border is blended with the opposite one"
-    _, redrawn = client.predict(handle_file(path), steps=2, scale=1, **QUICK)
-    assert any("The picture is seamless" in each for each in redrawn["warnings"])
-    (again,) = studio.services.outputs.images_of(redrawn["images"][0].split("/")[0])
-    assert recall.tiling_of(studio.services.outputs.resolve(again)) == "none"
+
+    def redraw(**asked: Any) -> tuple[dict[str, Any], Path]:
+        _, told = client.predict(handle_file(path), steps=2, **asked, **QUICK)
+        return told, studio.services.outputs.resolve(told["images"][0])
+
+    told, redrawn = redraw(scale=2)
+    assert told["request"]["tiling"] == "both" and not any("seamless" in each for each in told["warnings"])
+    assert recall.tiling_of(redrawn) == "both" and "Tiling: True" in metadata.read(redrawn)["parameters"]
+    told, redrawn = redraw(scale=1.25)  # 80 x 60
+    assert told["request"]["tiling"] == "x"
+    assert any("at 80 x 60 pixels the result is not in each direction" in each for each in told["warnings"])
+    assert recall.tiling_of(redrawn) == "x" and "Tiling axis: x" in metadata.read(redrawn)["parameters"]
+    told, redrawn = redraw(scale=1.1)  # 70 x 53
+    assert told["request"]["tiling"] == "none" and recall.tiling_of(redrawn) == "none"
 
 
 @pytest.mark.parametrize(

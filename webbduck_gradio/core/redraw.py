@@ -20,8 +20,8 @@ from ..models.catalog.registry import Checkpoint
 from ..models.upscalers import LANCZOS, Upscaler
 from ..models.vaes import Vae
 from ..request import GenerationRequest, RedrawRequest
-from ..request.tiles import Tiles
-from . import tile_blending, unfinished
+from ..request.tiles import Tiling
+from . import seamless, tile_blending, unfinished
 from .checkpoint_cache import CheckpointCache
 from .facts import facts_of
 from .modes.img2img import encoded
@@ -46,7 +46,13 @@ class Generator(Protocol):
     threads: int
 
     def upscaled(
-        self, image: Image.Image, scale: float, upscaler: Upscaler | None, reporter: ProgressReporter
+        self,
+        image: Image.Image,
+        scale: float,
+        upscaler: Upscaler | None,
+        reporter: ProgressReporter,
+        tile_size: int | None = None,
+        tiling: Tiling = "none",
     ) -> tuple[Image.Image, tuple[str, ...]]: ...
 
     def prepare(
@@ -81,6 +87,7 @@ def redrawn(
         request.scale,
         upscaler,
         TileReporter(reporter, "Upscaling", lambda share: reporter.worked(share * ENLARGED, "")),
+        tiling=request.tiling,
     )
     alpha = enlarged.getchannel("A") if enlarged.mode == "RGBA" else None
     enlarged = enlarged.convert("RGB")
@@ -124,11 +131,15 @@ class _Redrawing:
     ):
         """`enlarged`: RGB, of the result's size. `prepare`, `fall_back`: the generator's."""
         self._request, self._reporter = request, reporter
-        self.tiles = Tiles.over(enlarged.size, request.tile_size, request.overlap)
+        self.tiles = request.tiles(enlarged.size)
         self._canvas = _extended(enlarged, self.tiles.canvas)
         self._prepare, self._fall_back, self._slow_steps = prepare, fall_back, slow_steps
         self._warnings: tuple[str, ...] = ()
         self._memory_warnings: list[str] = []
+        wrap = zip((3, 2), (self.tiles.width, self.tiles.height), self.tiles.canvas, strict=True)
+        one_tile = {axis for axis, side, length in wrap if side == length}
+        self._axes = tuple(axis for axis in seamless.AXES[self.tiles.tiling] if axis in one_tile)
+        """Over which sides a tile continues at its own opposite one."""
         self._latents: torch.Tensor | None = None
         """Those that were drawn, on the CPU, until they are decoded."""
 
@@ -158,6 +169,10 @@ class _Redrawing:
             self._memory_warnings.append(warning)
 
     def _draw(self, plan: PreparedJob, saved: Unfinished | None) -> None:
+        with seamless.wrapped(plan.networks, self._axes):
+            self._drawn(plan, saved)
+
+    def _drawn(self, plan: PreparedJob, saved: Unfinished | None) -> None:
         run = SamplingRun(
             plan.request, 0, self._reporter, plan.origin, self._memory_warnings, self._slow_steps
         )
@@ -191,7 +206,9 @@ class _Redrawing:
         for number, part in enumerate(parts(self.tiles)):
             self._begin(run, "Reading", number, (ENLARGED, READ))
             left, top, right, bottom = self.tiles.box(number)
-            tile = Image.fromarray(self._canvas[top:bottom, left:right])
+            rows = tile_blending.places(top, bottom, len(self._canvas))
+            columns = tile_blending.places(left, right, self._canvas.shape[1])
+            tile = Image.fromarray(self._canvas[rows[:, None], columns])
             part.add(latents, encoded(run, plan.first, tile).cpu())
         return latents
 

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from .base import ImageId, JobRequest, Name, StrictFloat, StrictInt
+from .tiles import Tiling
 
 UpscalerTile = Annotated[StrictInt, Field(ge=64, le=2048)]
 
@@ -20,7 +21,7 @@ class UpscaleRequest(JobRequest):
     """A model's name or "Lanczos"; None = the first model installed, else Lanczos."""
     tile_size: UpscalerTile | None = None
     """Side in input pixels of the tiles that a model works on; None = 256. Smaller ones take less memory."""
-    tiling: Literal["none", "x", "y", "both"] = "none"
+    tiling: Tiling = "none"
     """Over which borders the picture continues at the opposite one, as it records itself."""
 
 

@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field
 
 from .fields import Pair, Setting
 from .inpaint_fields import InpaintFields, on_or_off
+from .tiles import Tiling
 
 OWN_VAE = ""
 """The VAE that is part of the checkpoint."""
@@ -30,7 +31,7 @@ class ModelFields(InpaintFields):
         listed_at_default=False, lines={"queue": "VAE {}", "fold": "VAE {}"},
         infotext=Pair("VAE", is_written=False),
     )] = OWN_VAE
-    tiling: Annotated[Literal["none", "x", "y", "both"], Setting(
+    tiling: Annotated[Tiling, Setting(
         label="Tiling", group="more", control="choice", place=60,
         choices={"none": "Off", "x": "Horizontal", "y": "Vertical", "both": "Both"},
         help="Makes a seamless pattern: opposite borders of the picture continue each other. {x}: left and "

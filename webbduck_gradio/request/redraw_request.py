@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from .base import ImageId, JobRequest, Name, StrictFloat, StrictInt
 from .requests import GenerationRequest
 from .steps import Steps, under_strength
+from .tiles import Tiles, Tiling, possible_tiling
 
 MAX_REDRAWN_SIDE = 8192
 """Longest side of a redrawn picture, in pixels."""
@@ -31,11 +32,17 @@ class RedrawRequest(JobRequest):
     strength: Annotated[StrictFloat, Field(gt=0, le=1)] = DEFAULT_REDRAW_STRENGTH
     captioner: Name | None = None
     """What describes the picture if `drawing` has no prompt."""
+    tiling: Tiling = "none"
+    """Over which borders the picture is seamless, and stays so; as it records itself."""
 
     @property
     def tile_steps(self) -> Steps:
         """The steps of each tile."""
         return under_strength(self.drawing.steps, self.strength, self.drawing.strength_steps)
+
+    def tiles(self, size: tuple[int, int]) -> Tiles:
+        """Those of a result of `size` (width, height)."""
+        return Tiles.over(size, self.tile_size, self.overlap, possible_tiling(size, self.tiling))
 
     @model_validator(mode="after")
     def _is_consistent(self) -> RedrawRequest:

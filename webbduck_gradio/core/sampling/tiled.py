@@ -10,7 +10,8 @@ import torch
 from torch.nn import functional
 
 from ...request.tiles import STEP, Tiles
-from ..tile_blending import weights
+from ..seamless import AXES, Axes
+from ..tile_blending import places, weights
 from .denoiser import UNetDenoiser
 from .samplers.base import Prediction
 
@@ -38,7 +39,7 @@ class TiledDenoiser:
         """`denoise`: that of one tile. `source`: the latents of the picture that is redrawn. `begin(number)`
         is called before each tile."""
         self._denoise, self._tiles, self._begin = denoise, tiles, begin
-        self._coarse = coarse(source)
+        self._coarse = coarse(source, AXES[tiles.tiling])
         self.evaluations = denoise.evaluations
 
     @torch.no_grad()
@@ -52,17 +53,19 @@ class TiledDenoiser:
             part.add(denoised, predicted.denoised)
             part.add(unconditional, predicted.unconditional)
         self.evaluations += 1
-        change = self._coarse - coarse(denoised)
+        change = self._coarse - coarse(denoised, AXES[self._tiles.tiling])
         return Prediction(denoised + change, unconditional + change)
 
 
-def coarse(latents: torch.Tensor) -> torch.Tensor:
-    """Latents (1, c, h, w) without their fine detail."""
+def coarse(latents: torch.Tensor, axes: Axes = ()) -> torch.Tensor:
+    """Latents (1, c, h, w) without their fine detail. `axes`: those over which they are seamless."""
     reach = math.ceil(3 * COARSE)
     places = torch.arange(-reach, reach + 1, dtype=torch.float32, device=latents.device)
     weight = torch.exp(-(places**2) / (2 * COARSE**2))
     weight = (weight / weight.sum()).expand(latents.shape[1], 1, 1, -1)
-    extended = functional.pad(latents, (reach,) * 4, mode="replicate")
+    extended = latents
+    for axis, sides in ((3, (reach, reach, 0, 0)), (2, (0, 0, reach, reach))):
+        extended = functional.pad(extended, sides, mode="circular" if axis in axes else "replicate")
     across = functional.conv2d(extended, weight, groups=latents.shape[1])
     return functional.conv2d(across, weight.transpose(2, 3), groups=latents.shape[1])
 
@@ -70,8 +73,10 @@ def coarse(latents: torch.Tensor) -> torch.Tensor:
 class Part(NamedTuple):
     """A tile's place in the latents of the whole picture, and its weight there (height, width)."""
 
-    rows: slice
-    columns: slice
+    rows: torch.Tensor
+    """(height, 1), indices."""
+    columns: torch.Tensor
+    """(width), indices."""
     weight: torch.Tensor
 
     def of(self, whole: torch.Tensor) -> torch.Tensor:
@@ -80,21 +85,18 @@ class Part(NamedTuple):
 
     def add(self, whole: torch.Tensor, tile: torch.Tensor) -> None:
         """Add the tile's share to the sum of all."""
-        self.of(whole).add_(tile * self.weight)
+        whole[..., self.rows, self.columns] += tile * self.weight
 
 
 def parts(tiles: Tiles, device: torch.device | str = "cpu") -> Iterator[Part]:
     """The tiles in order, in latent pixels. Their weights add up to 1."""
     overlap = tiles.overlap // STEP
-    across, down = (
-        torch.from_numpy(weights([each // STEP for each in starts], side // STEP, length // STEP, overlap))
-        for starts, side, length in (
-            (tiles.lefts, tiles.width, tiles.canvas[0]),
-            (tiles.tops, tiles.height, tiles.canvas[1]),
-        )
-    )
+    width, height = (side // STEP for side in tiles.canvas)
+    across = weights([each // STEP for each in tiles.lefts], tiles.width // STEP, width, overlap)
+    down = weights([each // STEP for each in tiles.tops], tiles.height // STEP, height, overlap)
     for number in range(tiles.count):
         row, column = divmod(number, len(tiles.lefts))
         left, top, right, bottom = (each // STEP for each in tiles.box(number))
-        weight = (down[row][:, None] * across[column]).to(device)
-        yield Part(slice(top, bottom), slice(left, right), weight)
+        rows, columns = places(top, bottom, height)[:, None], places(left, right, width)
+        weight = down[row][:, None] * across[column]
+        yield Part(*(torch.from_numpy(each).to(device) for each in (rows, columns, weight)))

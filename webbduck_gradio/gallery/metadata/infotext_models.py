@@ -19,8 +19,12 @@ AUTOMATIC = ("", "none", "automatic")
 def pairs(request: GenerationRequest, unused: Container[str]) -> dict[str, Any]:
     """Pairs by A1111's names; None values are left out. `unused`: settings without effect."""
     tiling = "none" if "tiling" in unused else request.tiling
+    return {"VAE": request.vae or None, **tiling_pairs(tiling)}
+
+
+def tiling_pairs(tiling: str) -> dict[str, Any]:
+    """Those of the setting `tiling`."""
     return {
-        "VAE": request.vae or None,
         "Tiling": True if tiling == "both" else None,
         AXIS: tiling if tiling in ("x", "y") else None,
     }

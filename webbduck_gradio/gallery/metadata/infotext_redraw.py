@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from . import infotext_models
 from .other_tools import values
 
 NAME = "Ultimate SD upscale"
@@ -27,6 +28,7 @@ def pairs(redraw: Mapping[str, Any], size: tuple[int, int]) -> dict[str, Any]:
         KEYS["tile_width"]: side,
         KEYS["tile_height"]: side,
         KEYS["padding"]: overlap // 2,
+        **infotext_models.tiling_pairs(redraw.get("tiling", "none")),
     }
 
 

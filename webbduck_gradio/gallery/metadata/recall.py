@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from ...errors import NotFoundError, RequestError
 from ...models.catalog.lookup import Named, find
@@ -13,6 +13,7 @@ from ...request import MAX_PROMPT, SETTINGS, GenerationRequest, LoraSelection
 from ...request.applicability import without_effect
 from ...request.hires_fields import LANCZOS, LATENT_UPSCALERS
 from ...request.samplers import find_sampler
+from ...request.tiles import Tiling
 from .. import metadata
 from . import (
     infotext_details,
@@ -166,11 +167,15 @@ def understand(
 
 
 def tiling_of(path: Path) -> str:
-    """Over which borders a picture says that it is seamless, as the setting `tiling`. One that was redrawn in
-    tiles is not. Raises as `understand`."""
+    """Over which borders a picture says that it is seamless, as the setting `tiling`. Raises as
+    `understand`."""
     found = metadata.read(path)
-    request, upscaled = found["request"], found["upscaled"] or {}
-    if "redraw" in upscaled or (request and "tiling" in without_effect(request)):
+    request, upscaled = found["request"], found["upscaled"]
+    if upscaled:
+        kept = upscaled.get("redraw") or upscaled.get("facts")
+        tiling = str(kept.get("tiling")) if isinstance(kept, dict) else ""
+        return tiling if tiling in get_args(Tiling) else "none"
+    if request and "tiling" in without_effect(request):
         return "none"
     return str(_understand(found, None, None)["fields"].get("tiling", "none"))
 

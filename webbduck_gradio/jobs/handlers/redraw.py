@@ -25,7 +25,7 @@ from ...request import (
 )
 from ...request.redraw_request import MAX_REDRAWN_SIDE, default_overlap
 from ...request.steps import under_strength
-from ...request.tiles import Tiles
+from ...request.tiles import possible_tiling
 from ...storage.images import probe
 from ..context import JobContext, is_input
 from ..job import Job
@@ -47,8 +47,8 @@ NO_PROMPT = (
 )
 
 NOT_SEAMLESS = (
-    "The picture is seamless, but its tiles are not drawn over its borders, so the result is not; upscale it "
-    "without detail to keep it so."
+    "The picture is seamless, but at {} x {} pixels the result is not in each direction; choose a scale that "
+    "makes its sides multiples of 8."
 )
 
 
@@ -73,14 +73,13 @@ class RedrawHandler(JobHandler):
         seen = probe(path, PICTURE)
         warnings = seen.notes(PICTURE)
         wanted = {name: asked.pop(name) for name in DRAWN_BY if name in asked}
-        if recall.tiling_of(path) != "none":
-            warnings.append(NOT_SEAMLESS)
         own = recorded.get("drawing") or _recorded(context, path, warnings, wanted)
         drawing = _drawing(context, {name: own[name] for name in DRAWN_BY if name in own}, wanted, warnings)
         fields = {**{name: value for name, value in recorded.items() if name != "drawing"}, **asked}
         checkpoint = context.registry.usable_checkpoint(drawing.base_model)
         fields.setdefault("tile_size", checkpoint.native_size)
         fields.setdefault("scale", checkpoint.defaults.redraw_scale)
+        fields.setdefault("tiling", "none" if recorded else recall.tiling_of(path))
         if "strength" not in fields:
             fields["strength"] = _recommended_strength(checkpoint.defaults.redraw_strength, drawing)
         tile_size = fields["tile_size"]
@@ -88,7 +87,11 @@ class RedrawHandler(JobHandler):
             fields["overlap"] = default_overlap(tile_size)
         request = RedrawRequest.validated(**{**fields, "image": image, "drawing": drawing})
         size = _result_size(seen.size, request.scale)
-        tiles = Tiles.over(size, request.tile_size, request.overlap)
+        tiling = possible_tiling(size, request.tiling)
+        if tiling != request.tiling:
+            warnings.append(NOT_SEAMLESS.format(*size))
+        request = request.model_copy(update={"tiling": tiling})
+        tiles = request.tiles(size)
         drawing = drawing.model_copy(update={"width": tiles.width, "height": tiles.height})
         warnings += admission.validate_request(context.registry, drawing, context.inputs)
         drawing = with_embeddings(context.registry, drawing)
