@@ -1,18 +1,22 @@
 """How the LoRAs tab bears many LoRAs, and how soon a change on the disk is seen.
 
-Starts a studio of its own over that many LoRA files with pictures beside them, and prints medians.
+Starts a studio of its own over that many LoRA files with pictures beside them, and prints medians. With
+--foreign, most of them lie in other programs' folders.
 """
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from ..settings import Settings
 from .catalog import write_lora
+from .catalog_trees import write_trees
 from .common import begin, chromium, parser, spread, studio, temporary_settings
 
 if TYPE_CHECKING:
@@ -65,8 +69,8 @@ def seconds(act: Callable[[], object], is_seen: Callable[[], bool], until: bool 
     return time.perf_counter() - start
 
 
-def look(page: Page, count: int) -> None:
-    """The tab opened, typed into, scrolled."""
+def look(page: Page, count: int, text: str) -> None:
+    """The tab opened, `text` typed into its search, scrolled."""
     shown = "document.querySelectorAll('.cards .card').length"
     opened = []
     for _ in range(TIMES):
@@ -76,13 +80,13 @@ def look(page: Page, count: int) -> None:
         page.get_by_role("tab", name="LoRAs").click()
         page.wait_for_function(f"{shown} > 0 && document.querySelector('.cards .card').offsetParent")
         opened.append(1000 * (time.perf_counter() - start))
-    print(f"tab with {count} LoRAs opened:", spread(opened))
+    print(f"tab with {count} models opened:", spread(opened))
     print(f"cards in the page: {page.evaluate(shown)}")
     page.evaluate(KEYS)
     page.click(".catalog .find")
     for _ in range(3):
-        page.keyboard.type("style 0123", delay=80)
-        for _ in range(10):
+        page.keyboard.type(text, delay=80)
+        for _ in text:
             page.keyboard.press("Backspace", delay=40)
     print("key to paint in the search:", spread(page.evaluate("window.took")))
     page.wait_for_timeout(500)
@@ -117,15 +121,25 @@ def main(arguments: Sequence[str]) -> int:
 
     command = parser("catalog-page", __doc__)
     command.add_argument("--loras", type=int, default=500, help="how many (default 500)")
-    count = command.parse_args(arguments).loras
+    command.add_argument(
+        "--foreign", type=int, default=0, metavar="N", help="and N models in other programs' folders"
+    )
+    asked = command.parse_args(arguments)
     begin()
-    with temporary_settings() as settings:
-        fill(settings, count)
+    with (
+        tempfile.TemporaryDirectory(prefix="webbduck-trees-") as folder,
+        temporary_settings(
+            models_from=tuple(write_trees(Path(folder), asked.foreign, write_lora)) if asked.foreign else ()
+        ) as settings,
+    ):
+        fill(settings, asked.loras)
         with studio(settings) as server, chromium() as browser:
             page = browser.new_page(viewport={"width": 1440, "height": 900})
+            start = time.perf_counter()
             page.goto(server.url)
             page.wait_for_function("window.webbduck?.form?.state()")
+            print(f"usable page: {time.perf_counter() - start:.2f} s")
             page.wait_for_timeout(10_000)  # torch, which the studio loads meanwhile
-            look(page, count)
+            look(page, asked.loras + asked.foreign, "shelf 12" if asked.foreign else "style 0123")
             change(page, settings, Client(server.url, verbose=False))
     return 0

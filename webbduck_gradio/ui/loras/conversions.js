@@ -77,7 +77,7 @@ function parts(kind, name, pickle, found) {
     if (found.state === "waiting") return [h("span", { class: "muted" }, "Waits for its turn"), stop];
     const label = `Conversion of ${name}`;
     return [
-      h("progress", { max: "1", value: "0", "aria-label": label }),
+      h("progress", { class: "share-bar", max: "1", value: "0", "aria-label": label }),
       h("span", { class: "share" }, "0 %"),
       stop,
     ];

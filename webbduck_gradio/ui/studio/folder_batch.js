@@ -47,7 +47,7 @@ export default function start({ element, server, upload }) {
   const title = h("h4", {});
   const text = h("p", { role: "status" });
   const problem = h("p", { class: "problem", role: "alert" });
-  const bar = h("progress", { "aria-label": "Pictures that are done" });
+  const bar = h("progress", { class: "share-bar", "aria-label": "Pictures that are done" });
   const begin = button("", () => run(), { class: "primary" });
   const cancel = button("Cancel all", () => stop());
   const close = button("Close", () => finish());
