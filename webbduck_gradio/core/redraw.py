@@ -51,8 +51,8 @@ class Generator(Protocol):
         scale: float,
         upscaler: Upscaler | None,
         reporter: ProgressReporter,
-        tile_size: int | None = None,
-        tiling: Tiling = "none",
+        *,
+        tiling: Tiling,
     ) -> tuple[Image.Image, tuple[str, ...]]: ...
 
     def prepare(
