@@ -104,12 +104,14 @@ def test_a_seamless_picture_stays_so_upscaled_and_redrawn(client, studio, tmp_pa
     assert first > 20 and last < 235, "each border is blended with the opposite one"
 
     def redraw(**asked: Any) -> tuple[dict[str, Any], Path]:
-        _, told = client.predict(handle_file(path), steps=2, **asked, **QUICK)
+        _, told = client.predict(handle_file(path), steps=2, **QUICK | asked)
         return told, studio.services.outputs.resolve(told["images"][0])
 
     told, redrawn = redraw(scale=2)
     assert told["request"]["tiling"] == "both" and not any("seamless" in each for each in told["warnings"])
     assert recall.tiling_of(redrawn) == "both" and "Tiling: True" in metadata.read(redrawn)["parameters"]
+    told, _ = redraw(scale=2, tile_size=128)
+    assert any("A seam can show at the borders of 128 x 96 pixels" in each for each in told["warnings"])
     told, redrawn = redraw(scale=1.25)  # 80 x 60
     assert told["request"]["tiling"] == "x"
     assert any("at 80 x 60 pixels the result is not in each direction" in each for each in told["warnings"])

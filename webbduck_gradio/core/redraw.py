@@ -136,10 +136,6 @@ class _Redrawing:
         self._prepare, self._fall_back, self._slow_steps = prepare, fall_back, slow_steps
         self._warnings: tuple[str, ...] = ()
         self._memory_warnings: list[str] = []
-        wrap = zip((3, 2), (self.tiles.width, self.tiles.height), self.tiles.canvas, strict=True)
-        one_tile = {axis for axis, side, length in wrap if side == length}
-        self._axes = tuple(axis for axis in seamless.AXES[self.tiles.tiling] if axis in one_tile)
-        """Over which sides a tile continues at its own opposite one."""
         self._latents: torch.Tensor | None = None
         """Those that were drawn, on the CPU, until they are decoded."""
 
@@ -169,7 +165,7 @@ class _Redrawing:
             self._memory_warnings.append(warning)
 
     def _draw(self, plan: PreparedJob, saved: Unfinished | None) -> None:
-        with seamless.wrapped(plan.networks, self._axes):
+        with seamless.wrapped(plan.networks, seamless.AXES[self.tiles.tiling_of_one]):
             self._drawn(plan, saved)
 
     def _drawn(self, plan: PreparedJob, saved: Unfinished | None) -> None:

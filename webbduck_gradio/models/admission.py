@@ -20,14 +20,12 @@ from .lora_compatibility import unmatched_modules
 from .probe.lora import NAMES
 from .prompt_resolver import ResolvedPrompt, resolve_prompt, varies
 from .recorded_embeddings import with_catalog_names
+from .sizes import seam_warnings
 from .styles import recorded
 from .tokens import CHUNK, chunks, common_length
 from .unet_kinds import unet_warnings
 from .upscalers import Upscaler
 from .vaes import missing_vae
-
-WRAPPED = 64
-"""Sides in pixels that a UNet with four levels halves without a remainder, as seamless borders need."""
 
 
 def build_request(catalog: Registry, asked: Mapping[str, Any]) -> GenerationRequest:
@@ -375,11 +373,7 @@ def _without_effect(
         )
     drawn = {(request.width, request.height), request.largest_size}
     for width, height in sorted(drawn) if request.tiling != "none" else ():
-        if width % WRAPPED or height % WRAPPED:
-            warnings.append(
-                f"A seam can show at the borders of {width} x {height} pixels; tiling is exact where both "
-                f"sides are multiples of {WRAPPED}."
-            )
+        warnings += seam_warnings(width, height)
     if request.mimic_cfg is not None and 1 < request.cfg <= request.mimic_cfg:
         warnings.append("mimic_cfg has no effect when it is not below cfg.")
     if request.combination is not None and not is_dynamic(request.prompt):

@@ -32,6 +32,8 @@ TEXTS: dict[Fault, str] = {
     "too_strong": f"{LARGER} above strength {{strength}}; expect distorted ones",
 }
 """What follows "512 × 512 px"."""
+WRAPPED = 64
+"""Sides in pixels that a UNet with four levels halves without a remainder, as seamless borders need."""
 ABOVE = 0.15
 """By how much a strength may exceed the recommended one before redrawn tiles are warned of."""
 
@@ -95,6 +97,16 @@ def size_warnings(request: GenerationRequest, checkpoint: Checkpoint, hires: Che
     if hires is not None:
         found.append(_of_pass(hires, request.hires_size, request.hires_strength, "The hires pass: "))
     return [f"{each}." for each in found if each]
+
+
+def seam_warnings(width: int, height: int) -> list[str]:
+    """A sentence if seamless borders of a picture of this size are not exact."""
+    if width % WRAPPED == 0 and height % WRAPPED == 0:
+        return []
+    return [
+        f"A seam can show at the borders of {width} x {height} pixels; tiling is exact where both sides are "
+        f"multiples of {WRAPPED}."
+    ]
 
 
 def redraw_warnings(checkpoint: Checkpoint, tile: tuple[int, int], tiles: int, strength: float) -> list[str]:

@@ -46,6 +46,14 @@ class Tiles:
         )
 
     @property
+    def tiling_of_one(self) -> Tiling:
+        """Over which borders a tile continues at its own opposite one: where it covers the side."""
+        return _both(
+            self.tiling in ("x", "both") and self.width == self.canvas[0],
+            self.tiling in ("y", "both") and self.height == self.canvas[1],
+        )
+
+    @property
     def count(self) -> int:
         return len(self.lefts) * len(self.tops)
 
@@ -60,8 +68,11 @@ class Tiles:
 def possible_tiling(size: tuple[int, int], tiling: Tiling) -> Tiling:
     """As much of `tiling` as tiles can keep of a picture of `size`: the canvas must end where it does."""
     x, y = (length >= LEAST and length % STEP == 0 for length in size)
-    across, down = tiling in ("x", "both") and x, tiling in ("y", "both") and y
-    return "both" if across and down else "x" if across else "y" if down else "none"
+    return _both(tiling in ("x", "both") and x, tiling in ("y", "both") and y)
+
+
+def _both(x: bool, y: bool) -> Tiling:
+    return "both" if x and y else "x" if x else "y" if y else "none"
 
 
 def _starts(length: int, side: int, overlap: int, seamless: bool) -> Iterator[int]:

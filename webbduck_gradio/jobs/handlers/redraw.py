@@ -13,7 +13,7 @@ from ...gallery.metadata import recall
 from ...models import admission
 from ...models.advice import distilled_warnings
 from ...models.recorded_embeddings import with_embeddings
-from ...models.sizes import redraw_warnings
+from ...models.sizes import redraw_warnings, seam_warnings
 from ...models.upscalers import LANCZOS
 from ...request import (
     MIN_SIDE,
@@ -95,6 +95,8 @@ class RedrawHandler(JobHandler):
         drawing = drawing.model_copy(update={"width": tiles.width, "height": tiles.height})
         warnings += admission.validate_request(context.registry, drawing, context.inputs)
         drawing = with_embeddings(context.registry, drawing)
+        if tiles.tiling_of_one != "none":
+            warnings += seam_warnings(tiles.width, tiles.height)
         warnings += redraw_warnings(checkpoint, (tiles.width, tiles.height), tiles.count, request.strength)
         warnings += distilled_warnings(context.registry, drawing, checkpoint)
         model = None if request.upscaler == LANCZOS else context.registry.upscaler(request.upscaler)
