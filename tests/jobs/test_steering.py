@@ -382,6 +382,29 @@ def test_a_job_of_which_all_pictures_are_there_is_completed(store: JobStore, set
     assert json.loads((run.path / "meta.json").read_text())["state"] == "completed"
 
 
+@pytest.mark.parametrize("recorded", [0, 1])
+def test_a_kill_between_a_picture_and_its_record_leaves_no_gap_in_that(
+    store: JobStore, settings, ask, recorded: int
+) -> None:
+    outputs = Outputs(settings)
+    job = store.submit(ask(num_images=2))
+    store.claim()
+    run = outputs.new_run(job.request, job.kind, job.id)
+    store.run_started(job.id, run.id)
+    record, whole = run.path / "meta.json", {}
+    for index in range(2):
+        earlier = record.read_bytes() if record.exists() else None
+        facts = {"drawn": "a duck", "versions": {"torch": "2"}}
+        run.save(index, Image.new("RGB", (8, 8)), 5 + index, ["A warning."], facts)
+        whole = json.loads(record.read_text())
+        if index >= recorded:
+            record.write_bytes(earlier) if earlier else record.unlink()
+    assert recover(store, Outputs(settings)) == 0
+    mended = json.loads(record.read_text())
+    assert mended["state"] == "completed" and mended["timestamp"] == pytest.approx(whole["timestamp"], abs=1)
+    assert mended | {each: whole[each] for each in ("state", "timestamp")} == whole
+
+
 def test_a_picture_that_was_saved_during_a_hurried_shutdown_is_found_again(
     store: JobStore, settings, ask
 ) -> None:

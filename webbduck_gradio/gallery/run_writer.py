@@ -6,6 +6,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
@@ -106,22 +107,45 @@ class Run:
             self._temporary,
         )
         saved(f"{self.id}/{name}")
-        self._meta["images"][name] = {
-            "seed": seed,
-            "width": image.width,
-            "height": image.height,
-            "warnings": list(warnings),
-        }
-        if drawn := (facts or {}).get("drawn"):
-            self._meta["images"][name]["drawn"] = drawn
-        if source := (facts or {}).get("source_name"):
-            self._meta["images"][name]["source"] = source
-        self._meta["seeds"] = [entry["seed"] for entry in self._meta["images"].values()]
-        self._meta["warnings"] = list(dict.fromkeys([*self._meta["warnings"], *warnings]))
-        self._meta["versions"] = chunk["versions"]
+        self._record(name, image.size, chunk)
         self._write_meta()
         self._changed(self.id)
         return f"{self.id}/{name}"
+
+    def take_up(self, names: Sequence[str]) -> None:
+        """Record pictures that are in the run, but not in its record, since the studio was ended in between:
+        by what they say themselves. `close` writes the record."""
+        for name in names:
+            if name in self._meta["images"]:
+                continue
+            try:
+                found = metadata.read(self.path / name)
+            except StorageError as error:
+                log.warning("%s is not in the record of its run: %s", name, error)
+                continue
+            if (chunk := found["webbduck"]) is None:
+                continue
+            if not self._meta["images"]:
+                with suppress(TypeError, ValueError):
+                    self._meta["timestamp"] = datetime.fromisoformat(chunk["created"]).timestamp()
+                    self._meta["created"] = chunk["created"]
+            self._record(name, (found["width"], found["height"]), chunk)
+
+    def _record(self, name: str, size: tuple[int, int], chunk: Mapping[str, Any]) -> None:
+        facts, warnings = chunk["facts"], chunk["warnings"]
+        entry = {
+            "seed": chunk["request"]["seed"],
+            "width": size[0],
+            "height": size[1],
+            "warnings": list(warnings),
+        }
+        for key, fact in (("drawn", "drawn"), ("source", "source_name")):
+            if facts.get(fact):
+                entry[key] = facts[fact]
+        self._meta["images"][name] = entry
+        self._meta["seeds"] = [each["seed"] for each in self._meta["images"].values()]
+        self._meta["warnings"] = list(dict.fromkeys([*self._meta["warnings"], *warnings]))
+        self._meta["versions"] = chunk["versions"]
 
     def _save_stage(self, of: str, stage: str, image: Image.Image, chunk: Mapping[str, Any]) -> None:
         """Write a stage of the image `of`, whose chunk this is. A file of that name was left by a crash

@@ -47,7 +47,7 @@ def recover(store: JobStore, outputs: Outputs) -> int:
                 if job.state == "running" and store.get(job.id).finished_images >= job.images_asked:
                     ended = "completed"
                     store.finish(job.id, ended)
-                _reconcile_record(store, outputs, job, job.run, ended)
+                _reconcile_record(store, outputs, job, job.run, pictures, ended)
         except NotFoundError:
             pass  # no image was saved, or the user deleted the run
         except Exception:
@@ -64,13 +64,24 @@ def _pictures(outputs: Outputs, job: Job) -> list[str]:
     return [str(path) for path in paths if path.stem.isdecimal() and path.suffix == ending]
 
 
-def _reconcile_record(store: JobStore, outputs: Outputs, job: Job, run: str, ended: State) -> None:
-    """Make store and meta.json agree: a completed run completes the job, any other one has `ended` so."""
-    path = outputs.root / run / "meta.json"
+def _reconcile_record(
+    store: JobStore, outputs: Outputs, job: Job, run: str, pictures: list[str], ended: State
+) -> None:
+    """Make store and meta.json agree: a completed run completes the job, any other one has `ended` so. A kill
+    may have come between a picture and its record."""
+    path, names = outputs.root / run / "meta.json", [PurePosixPath(each).name for each in pictures]
     try:
         meta: Any = read_json(path)
+    except FileNotFoundError:
+        meta = {"images": {}}
     except (OSError, ValueError) as error:
         log.warning("The record of the interrupted run %s could not be read: %s", run, error)
+        return
+    recorded = meta.get("images") if isinstance(meta, dict) else None
+    if isinstance(recorded, dict) and not set(names) <= set(recorded):
+        reopened = outputs.reopen_run(run, job.generation_request, job.kind, job.id, job.owner)
+        reopened.take_up(names)
+        reopened.close(ended)
         return
     state = meta.get("state") if isinstance(meta, dict) else None
     if state == "completed" and job.state == "running":
